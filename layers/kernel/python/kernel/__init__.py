@@ -1,0 +1,1 @@
+"""What every context shares: HTTP, the gate, transactions, events, time, money and settings."""
