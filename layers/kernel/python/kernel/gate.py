@@ -158,7 +158,7 @@ def find_key(secret_hash: str) -> KeyRecord | None:
 
 
 def read(tenant_id: str) -> GateRecord:
-    """Return a tenant's gate item by a consistent read; raises UnauthenticatedError if there is none."""
+    """Return a tenant's gate item, read consistently; raises UnauthenticatedError without one."""
     record = find(GateRecord, tenant_id, "GATE")
     if record is None:
         raise UnauthenticatedError

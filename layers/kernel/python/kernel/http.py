@@ -133,7 +133,7 @@ class Endpoint:
     def _without_principal(
         self, signature: inspect.Signature, parameters: list[inspect.Parameter]
     ) -> Callable[..., Any]:
-        """Return the function as the resolver may see it: who is served is none of the request's."""
+        """Return the function as the resolver sees it: who is served is none of the request."""
 
         def call(**arguments: Any) -> Any:
             return self.function(self.resolver.context["principal"], **arguments), self.route.status

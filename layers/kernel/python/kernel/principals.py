@@ -85,7 +85,7 @@ class Staff(Visitor):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """The platform itself: a flow, a subscriber or a schedule, named as `billing/charge_invoice`."""
+    """The platform itself: a flow, a subscriber or a schedule, named `billing/charge_invoice`."""
 
     name: str
 

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 documents: `application/problem+json` with `code`, `errors[]`, `request_id`."""
+"""Errors as RFC 9457 documents, with `code`, `errors[]` and `request_id`."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -53,6 +53,6 @@ def resource_name(name: str) -> str:
 
 
 def resource_arn(service: str, resource: str) -> str:
-    """Return the ARN of a resource of this account and region, e.g. `("states", "stateMachine:…")`."""
+    """Return the ARN of a resource of this account and region."""
     settings = load(KernelSettings)
     return f"arn:aws:{service}:{settings.aws_region}:{settings.mailroom_account_id}:{resource}"

@@ -2,6 +2,8 @@
 
 Keys come in generations; the deployment's generation g signs, and g-1, g and g+1 are accepted,
 so that functions which are not updated yet know the next key. `kid` is the RFC 7638 thumbprint.
+
+PyJWT and cryptography are imported on first use: public routes and API keys never need them.
 """
 
 import base64
@@ -10,9 +12,6 @@ import json
 import time
 from functools import cache
 from typing import Any, Final, Literal
-
-import jwt
-from jwt.algorithms import ECAlgorithm
 
 from kernel import aws, clock
 from kernel.errors import UnauthenticatedError
@@ -52,6 +51,8 @@ def sign(realm: Realm, claims: dict[str, Any], *, lifetime_seconds: int = ACCESS
 
 def verify(realm: Realm, token: str) -> dict[str, Any]:
     """Return a token's claims; raises UnauthenticatedError whatever is wrong with it."""
+    import jwt
+
     try:
         kid = jwt.get_unverified_header(token).get("kid")
         key = _verification_key(str(kid))
@@ -85,16 +86,24 @@ def _public_keys(epoch: int) -> dict[int, dict[str, str]]:
     return {number: _fetch(number) for number in wanted}
 
 
-@cache
 def _verification_key(kid: str) -> Any:
-    for jwk in public_keys().values():
+    """Return the key of a `kid`, or None; unknown ones cost nothing and are not remembered."""
+    for generation, jwk in public_keys().items():
         if jwk["kid"] == kid:
-            return ECAlgorithm.from_jwk(json.dumps(jwk))
+            return _parsed_key(generation, kid)
     return None
+
+
+@cache
+def _parsed_key(generation: int, kid: str) -> Any:
+    from jwt.algorithms import ECAlgorithm
+
+    return ECAlgorithm.from_jwk(json.dumps(public_keys()[generation]))
 
 
 def _fetch(generation: int) -> dict[str, str]:
     from cryptography.hazmat.primitives.serialization import load_der_public_key
+    from jwt.algorithms import ECAlgorithm
 
     response = aws.client("kms").get_public_key(KeyId=_alias(generation))
     jwk = json.loads(ECAlgorithm.to_jwk(load_der_public_key(response["PublicKey"])))  # type: ignore[arg-type]
