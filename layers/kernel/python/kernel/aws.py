@@ -17,7 +17,7 @@ def client(service: str, *, single_attempt: bool = False) -> Any:
     A single attempt is for calls that count when they are repeated (the gate's `ADD`).
     """
     connect_seconds, read_seconds = (0.3, 0.3) if single_attempt else (2.0, 10.0)
-    return botocore.session.get_session().create_client(
+    return _session().create_client(
         service,
         config=Config(
             connect_timeout=connect_seconds,
@@ -26,3 +26,9 @@ def client(service: str, *, single_attempt: bool = False) -> Any:
             parameter_validation=False,
         ),
     )
+
+
+@cache
+def _session() -> botocore.session.Session:
+    """Return the worker's session: it remembers service models, so a second client costs little."""
+    return botocore.session.get_session()

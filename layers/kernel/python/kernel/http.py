@@ -27,7 +27,7 @@ from aws_lambda_powertools.event_handler.middlewares.openapi_validation import (
     OpenAPIResponseValidationMiddleware,
 )
 
-from kernel import authentication, gate
+from kernel import authentication, gate, startup
 from kernel.errors import (
     FieldError,
     IdempotencyKeyReusedError,
@@ -112,6 +112,7 @@ class Endpoint:
                 OpenAPIResponseValidationMiddleware(has_response_validation_error=True),
             ],
         )(self._without_principal(signature, parameters))
+        startup.end()
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         started = time.perf_counter()

@@ -18,10 +18,12 @@ from pynamodb.attributes import (
     UnicodeSetAttribute,
     UTCDateTimeAttribute,
 )
+from pynamodb.connection.table import TableConnection
 from pynamodb.exceptions import DoesNotExist
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 
+from kernel import aws
 from kernel.pagination import decode_cursor, encode_cursor
 from kernel.settings import resource_name
 
@@ -35,6 +37,14 @@ class Table(Model):
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
     expires_at = TTLAttribute(null=True)
+
+    @classmethod
+    def _get_connection(cls) -> TableConnection:
+        """Return the model's connection on the worker's one client; PynamoDB makes one a model."""
+        connection = super()._get_connection()
+        if connection.connection._client is None:
+            connection.connection._client = aws.client("dynamodb")
+        return connection
 
 
 RecordT = TypeVar("RecordT", bound=Table)

@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
-from pynamodb.connection import Connection
 from pynamodb.exceptions import TransactWriteError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -195,9 +194,10 @@ class Transaction:
         self._count_for_test_clock()
         if not any(self._writes.values()):
             return
+        connection = JournalRecord._get_connection().connection
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                Connection().transact_write_items(
+                connection.transact_write_items(
                     condition_check_items=self._writes["check"],
                     delete_items=self._writes["delete"],
                     put_items=self._writes["put"],
