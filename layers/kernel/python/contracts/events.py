@@ -32,7 +32,7 @@ class Event(BaseModel):
     subject: str = Field(description="Id of the aggregate that the fact is about.")
     version: int = Field(default=1, description="The aggregate's version after the fact.")
 
-    def __init_subclass__(cls, type: str, **options: Any) -> None:
+    def __init_subclass__(cls, type: str, **options: Any) -> None:  # noqa: A002 - as in CloudEvents
         super().__init_subclass__(**options)
         cls.type = type
 

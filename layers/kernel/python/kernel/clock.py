@@ -19,7 +19,7 @@ def tenant(tenant_id: str) -> datetime:
     if not is_test_tenant(tenant_id):
         return wall()
     clock = ClockRecord.find(tenant_id)
-    return clock.now if clock and clock.now else wall()
+    return clock.now if clock and clock.is_owned else wall()
 
 
 def next_month(moment: datetime) -> datetime:

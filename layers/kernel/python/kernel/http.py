@@ -14,6 +14,7 @@ import base64
 import binascii
 import hashlib
 import inspect
+import json
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -40,12 +41,14 @@ from kernel.errors import (
 )
 from kernel.gate import Access
 from kernel.ids import new_id
-from kernel.observability import logger
+from kernel.observability import logger, traced
 from kernel.principals import Caller, IdempotencyKey, Staff, Visitor
 from kernel.problems import render
 from kernel.settings import KernelSettings, load
 from kernel.tables import IdempotencyRecord, find
 from kernel.transactions import IdempotencyRaceError
+
+__all__ = ["Caller", "Endpoint", "Route", "Staff", "Visitor", "endpoint"]
 
 MAXIMUM_BODY_BYTES: Final = 256 * 1024
 
@@ -58,10 +61,13 @@ SECURITY_HEADERS: Final = {
     "X-Frame-Options": "DENY",
 }
 
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _REQUEST_ID: Final = re.compile(r"[\w.-]{8,128}")
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _CALLS_PER_ADDRESS: Final = 10
 _ADDRESS_WINDOW_SECONDS: Final = 3_600
+
+Middleware = Callable[[APIGatewayHttpResolver, NextMiddleware], Response[Any]]
 
 Replay = Callable[[Caller, str], Any]
 """Reads again what an Idempotency-Key made, by its id, without its secrets."""
@@ -78,6 +84,7 @@ class Route:
     access: Access = Access.CLOSED
     replay: Replay | None = None
     errors: tuple[type[MailroomError], ...] = ()
+    limited: bool = True
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -106,22 +113,24 @@ class Endpoint:
             operation_id=function.__module__.rpartition(".")[2],
             compress=True,
             middlewares=[
-                self._admit,
+                _remembering(self._admit),
                 OpenAPIRequestValidationMiddleware(),
-                self._prepare,
+                _remembering(self._prepare),
                 OpenAPIResponseValidationMiddleware(has_response_validation_error=True),
             ],
         )(self._without_principal(signature, parameters))
+        self._run = traced(self.resolver.resolve)
         startup.end()
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Handle an invocation of the Lambda function."""
         started = time.perf_counter()
         request_id = _request_id(event)
         extra: dict[str, str] = {}
         logger.clear_state()
         logger.append_keys(request_id=request_id, route=str(self.route))
         self.resolver.append_context(request_id=request_id, extra_headers=extra)
-        response = self.resolver.resolve(event, context)
+        response: dict[str, Any] = self._run(event, context)
         headers = SECURITY_HEADERS | extra | response["headers"] | {"X-Request-Id": request_id}
         if response["statusCode"] == 204:
             response["body"] = ""
@@ -137,7 +146,8 @@ class Endpoint:
         """Return the function as the resolver sees it: who is served is none of the request."""
 
         def call(**arguments: Any) -> Any:
-            return self.function(self.resolver.context["principal"], **arguments), self.route.status
+            result = self.function(self.resolver.context["principal"], **arguments)
+            return result if isinstance(result, Response) else (result, self.route.status)
 
         returned = signature.return_annotation
         call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
@@ -152,9 +162,10 @@ class Endpoint:
         headers = app.current_event.headers
         visitor = _visitor(event, app.context["request_id"])
         principal: Visitor = visitor
-        if self.principal is Visitor:
-            limit = load(KernelSettings).mailroom_public_calls_per_minute
-            gate.limit_visitors("ip", visitor.ip, limit=limit)
+        if self.public:
+            if self.route.limited:
+                limit = load(KernelSettings).mailroom_public_calls_per_minute
+                gate.limit_visitors("ip", visitor.ip, limit=limit)
         elif self.principal is Staff:
             principal, admission = authentication.authenticate_staff(
                 headers, visitor, str(self.route)
@@ -240,15 +251,29 @@ def endpoint(
     access: Access = Access.CLOSED,
     replay: Replay | None = None,
     errors: tuple[type[MailroomError], ...] = (),
+    limited: bool = True,
 ) -> Callable[[Callable[..., Any]], Endpoint]:
     """Make a function the Lambda handler of a route.
 
     `permission` is what a caller must hold, wholly or as `:own`; `access` which suspensions leave
     the route open; `replay` reads what an Idempotency-Key made before; `errors` are the
-    operation's own, for the documentation (those of every route are known).
+    operation's own, for the documentation (those of every route are known); `limited` is False
+    for public routes that touch no data.
     """
-    route = Route(method, path, permission, status, access, replay, errors)
+    route = Route(method, path, permission, status, access, replay, errors, limited)
     return lambda function: Endpoint(function, route)
+
+
+def _remembering(middleware: Middleware) -> Middleware:
+    """Return a middleware that Powertools inspects once, as it notes the result on the function.
+
+    A bound method takes no notes.
+    """
+
+    def call(app: APIGatewayHttpResolver, following: NextMiddleware) -> Response[Any]:
+        return middleware(app, following)
+
+    return call
 
 
 def _visitor(event: Mapping[str, Any], request_id: str) -> Visitor:
@@ -269,15 +294,35 @@ def _request_id(event: Mapping[str, Any]) -> str:
 def _check_body(event: dict[str, Any], headers: Mapping[str, str]) -> None:
     """Refuse bodies that are too large, not UTF-8 or not JSON by their content type."""
     body = event.get("body") or ""
-    if len(body) > MAXIMUM_BODY_BYTES * (4 / 3 if event.get("isBase64Encoded") else 1):
+    if _size(body, is_base64=bool(event.get("isBase64Encoded"))) > MAXIMUM_BODY_BYTES:
         raise PayloadTooLargeError(f"A body may have {MAXIMUM_BODY_BYTES} bytes.")
     if not body:
         return
     if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedMediaTypeError
+    event["headers"] = {**event["headers"], "content-type": "application/json"}
     if event.get("isBase64Encoded"):
         try:
             event["body"] = base64.b64decode(body, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError) as error:
             raise MalformedRequestError("The body is not UTF-8.") from error
         event["isBase64Encoded"] = False
+    if _SURROGATE.search(event["body"]):
+        _check_pairs(event["body"])
+
+
+def _check_pairs(body: str) -> None:
+    """Refuse escapes of half a character (RFC 8259 §8.2): no database and no digest takes them."""
+    try:
+        json.dumps(json.loads(body), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise MalformedRequestError("The body holds half of a surrogate pair.") from error
+    except (ValueError, RecursionError):
+        return  # the validation says what is wrong with it
+
+
+def _size(body: str, *, is_base64: bool) -> int:
+    """Return how many bytes a body has, which ASCII tells without encoding it."""
+    if is_base64:
+        return len(body) * 3 // 4
+    return len(body) if body.isascii() else len(body.encode(errors="surrogatepass"))

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import uuid_utils
@@ -29,6 +29,17 @@ def derive_id(prefix: str, moment: datetime, *parts: str) -> str:
     bits = (bits & ~(0xF << 76)) | (0x7 << 76)
     bits = (bits & ~(0x3 << 62)) | (0x2 << 62)
     return str(TypeID.from_uuid(uuid_utils.UUID(int=bits), prefix=prefix))
+
+
+def lowest_id(prefix: str, moment: datetime) -> str:
+    """Return an id below all that were made at `moment` or later, and above all made before."""
+    bits = (int(moment.timestamp() * 1000) << 80) | (0x7 << 76) | (0x2 << 62)
+    return str(TypeID.from_uuid(uuid_utils.UUID(int=bits), prefix=prefix))
+
+
+def moment_of(identifier: str) -> datetime:
+    """Return when an id was made, to the millisecond."""
+    return datetime.fromtimestamp((TypeID.from_string(identifier).uuid.int >> 80) / 1000, UTC)
 
 
 def new_tenant_id(mode: str) -> str:

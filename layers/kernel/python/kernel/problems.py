@@ -74,7 +74,7 @@ def problem_of(error: MailroomError, request_id: str) -> dict[str, Any]:
     }
 
 
-def translate(error: Exception) -> MailroomError | None:
+def translate(error: Exception) -> MailroomError | None:  # noqa: PLR0911 - one return an error
     """Return the error as one of ours, or None when it is a fault of the system."""
     if isinstance(error, MailroomError):
         return error

@@ -25,7 +25,7 @@ class KernelSettings(Settings):
     aws_region: str = "us-east-1"
     mailroom_function: str = "unnamed"
     mailroom_token_key_generation: int = Field(default=1, ge=1)
-    mailroom_token_issuer: str = "https://mailroom.local"
+    mailroom_token_issuer: str = "https://mailroom.local"  # noqa: S105 - an address
     mailroom_public_calls_per_minute: int = Field(default=30, ge=1)
     mailroom_trusted_proxies: int = Field(default=0, ge=0, le=3)
 
@@ -42,7 +42,8 @@ def load(settings_class: type[SettingsT]) -> SettingsT:
         return settings_class.model_validate(found)
     except ValidationError as error:
         wrong = ", ".join(
-            f"{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in error.errors()
+            f"{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
+            for problem in error.errors()
         )
         raise MisconfiguredError(f"{settings_class.__name__} is misconfigured: {wrong}") from error
 

@@ -5,8 +5,8 @@ from `ALL`. Only this module queries them.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, TypeVar
 
 from pynamodb.attributes import (
     DiscriminatorAttribute,
@@ -20,6 +20,7 @@ from pynamodb.attributes import (
 )
 from pynamodb.connection.table import TableConnection
 from pynamodb.exceptions import DoesNotExist
+from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 
@@ -42,8 +43,9 @@ class Table(Model):
     def _get_connection(cls) -> TableConnection:
         """Return the model's connection on the worker's one client; PynamoDB makes one a model."""
         connection = super()._get_connection()
-        if connection.connection._client is None:
-            connection.connection._client = aws.client("dynamodb")
+        inner = connection.connection
+        if inner._client is None:  # noqa: SLF001 - PynamoDB takes no client otherwise
+            inner._client = aws.client("dynamodb")  # noqa: SLF001
         return connection
 
 
@@ -58,6 +60,12 @@ def find(model: type[RecordT], pk: str, sk: str) -> RecordT | None:
         return None
 
 
+def kind_of(model: type[Table]) -> str:
+    """Return the `kind` that a model's records have in their table."""
+    discriminator: Any = model.get_attributes()["kind"]
+    return str(discriminator.get_discriminator(model))
+
+
 def query_page(
     model: type[RecordT],
     pk: str,
@@ -66,16 +74,19 @@ def query_page(
     limit: int,
     cursor: str | None = None,
     newest_first: bool = True,
+    where: Condition | None = None,
 ) -> tuple[list[RecordT], str | None]:
     """Return one page of a partition's records whose sort keys begin with `prefix`, in one query.
 
     The second value is the cursor of the next page, or None. Sort keys end in an id that sorts by
-    time, so `newest_first` needs no index. Raises InvalidCursorError.
+    time, so `newest_first` needs no index. A page that `where` thins out is filled by further
+    queries. Raises InvalidCursorError.
     """
     after = decode_cursor(cursor, prefix=prefix)
     results = model.query(
         pk,
         model.sk.startswith(prefix),
+        where,
         consistent_read=True,
         scan_index_forward=not newest_first,
         limit=limit,
@@ -218,18 +229,82 @@ class TimersTable(Table):
 
 
 class TimerRecord(TimersTable, discriminator="timer"):
-    """One wait: due when, and the task token or target that its end wakes."""
+    """One wait: due when, and the task token or target that its end wakes.
+
+    A timer is `armed`, then `firing` until what it wakes has been woken, then gone. `arming`
+    differs for every time that it is armed.
+    """
+
+    ARMED: ClassVar[str] = "armed"
+    FIRING: ClassVar[str] = "firing"
 
     due_partition = UnicodeAttribute(null=True)
     due_at = UTCDateTimeAttribute()
     tenant_id = UnicodeAttribute()
     subject = UnicodeAttribute()
     name = UnicodeAttribute()
+    state = UnicodeAttribute(default=ARMED)
+    arming = UnicodeAttribute()
+    outcome = UnicodeAttribute(null=True)
+    attempts = NumberAttribute(default=0)
     task_token = UnicodeAttribute(null=True)
     target = UnicodeAttribute(null=True)
     payload: JSONAttribute = JSONAttribute(null=True)
     execution = UnicodeAttribute(null=True)
     by_due = DueIndex()
+
+    @staticmethod
+    def sort_key(subject: str, name: str) -> str:
+        """Return the sort key of a subject's timer; a subject holds no `#`."""
+        if "#" in subject:
+            raise ValueError(f"The subject of a timer holds no #: {subject}")
+        return f"TIMER#{subject}#{name}"
+
+    @staticmethod
+    def minute_partition(moment: datetime) -> str:
+        """Return the partition of the index that the schedule reads when the minute has come."""
+        return f"MINUTE#{moment.astimezone(UTC):%Y-%m-%dT%H:%M}"
+
+    @classmethod
+    def find(cls, tenant_id: str, subject: str, name: str) -> "TimerRecord | None":
+        """Return a timer by a consistent read, or None."""
+        return find(cls, tenant_id, cls.sort_key(subject, name))
+
+    @classmethod
+    def of_subject(cls, tenant_id: str, subject: str) -> list["TimerRecord"]:
+        """Return a subject's timers, read consistently."""
+        prefix = cls.sort_key(subject, "")
+        return list(cls.query(tenant_id, cls.sk.startswith(prefix), consistent_read=True))
+
+    @classmethod
+    def of_tenant(cls, tenant_id: str) -> list["TimerRecord"]:
+        """Return a tenant's timers in the order in which they fall due, read consistently.
+
+        An index could not be read consistently, and would hide a timer that was just armed.
+        """
+        timers = cls.query(tenant_id, cls.sk.startswith("TIMER#"), consistent_read=True)
+        return sorted(timers, key=lambda timer: (timer.due_at, timer.sk))
+
+    @classmethod
+    def in_minute(cls, minute: datetime, *, until: datetime) -> Iterator["TimerRecord"]:
+        """Yield the timers of one minute's partition; of a minute that runs, those due `until`."""
+        over = minute + timedelta(minutes=1) <= until
+        due = None if over else cls.due_at <= until
+        yield from cls.by_due.query(cls.minute_partition(minute), due)
+
+
+class FlowRecord(TimersTable, discriminator="flow"):
+    """A flow that was started, so that starting it again is harmless."""
+
+    STARTING: ClassVar[str] = "starting"
+    STARTED: ClassVar[str] = "started"
+
+    state = UnicodeAttribute(default=STARTING)
+
+    @classmethod
+    def keys(cls, tenant_id: str, state_machine: str, name: str) -> tuple[str, str]:
+        """Return partition and sort key of an execution."""
+        return tenant_id, f"FLOW#{state_machine}#{name}"
 
 
 class ClockRecord(TimersTable, discriminator="clock"):
@@ -239,7 +314,13 @@ class ClockRecord(TimersTable, discriminator="clock"):
     target = UTCDateTimeAttribute(null=True)
     status = UnicodeAttribute(default="ready")
     failure = UnicodeAttribute(null=True)
+    worked_at = UTCDateTimeAttribute(null=True)
     busy = UnicodeSetAttribute(null=True)
+
+    @property
+    def is_owned(self) -> bool:
+        """Tell whether the tenant has a clock; work is counted here for every test tenant."""
+        return self.now is not None
 
     @classmethod
     def for_tenant(cls, tenant_id: str, **attributes: Any) -> "ClockRecord":
@@ -255,7 +336,17 @@ class ClockRecord(TimersTable, discriminator="clock"):
 class CheckpointRecord(TimersTable, discriminator="checkpoint"):
     """The last minute whose timers have all been fired by the wall clock."""
 
-    minute = UnicodeAttribute()
+    minute = UTCDateTimeAttribute()
+
+    @classmethod
+    def of_schedule(cls, **attributes: Any) -> "CheckpointRecord":
+        """Return the schedule's one record, with its keys set."""
+        return cls(pk="CHECKPOINT", sk="CHECKPOINT", **attributes)
+
+    @classmethod
+    def find(cls) -> "CheckpointRecord | None":
+        """Return how far the schedule has come, by a consistent read, or None."""
+        return find(cls, "CHECKPOINT", "CHECKPOINT")
 
 
 ALL: tuple[type[Table], ...] = (GateTable, JournalTable, TimersTable)

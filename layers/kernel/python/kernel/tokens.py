@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import time
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, Literal
 
 from kernel import aws, clock
@@ -54,8 +54,7 @@ def verify(realm: Realm, token: str) -> dict[str, Any]:
     import jwt
 
     try:
-        kid = jwt.get_unverified_header(token).get("kid")
-        key = _verification_key(str(kid))
+        key = _verification_key(_key_id(token.partition(".")[0]))
         if key is None:
             raise UnauthenticatedError("The token's key is not known.")
         return jwt.decode(
@@ -69,7 +68,7 @@ def verify(realm: Realm, token: str) -> dict[str, Any]:
         )
     except jwt.ExpiredSignatureError as error:
         raise UnauthenticatedError("The token has expired; refresh it.") from error
-    except (jwt.PyJWTError, ValueError, TypeError) as error:
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError) as error:
         raise UnauthenticatedError("The token is not valid.") from error
 
 
@@ -79,11 +78,18 @@ def public_keys() -> dict[int, dict[str, str]]:
 
 
 @cache
-def _public_keys(epoch: int) -> dict[int, dict[str, str]]:
+def _public_keys(epoch: int) -> dict[int, dict[str, str]]:  # noqa: ARG001 - the cache's key
     """Fetch the public keys; `epoch` makes the cache end every hour."""
     generation = _generation()
     wanted = [number for number in (generation - 1, generation, generation + 1) if number > 0]
     return {number: _fetch(number) for number in wanted}
+
+
+@lru_cache(maxsize=16)
+def _key_id(header: str) -> str:
+    """Return the `kid` of a token's header, which all tokens of a key share letter for letter."""
+    decoded = json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))
+    return str(decoded["kid"])
 
 
 def _verification_key(kid: str) -> Any:
@@ -95,7 +101,7 @@ def _verification_key(kid: str) -> Any:
 
 
 @cache
-def _parsed_key(generation: int, kid: str) -> Any:
+def _parsed_key(generation: int, kid: str) -> Any:  # noqa: ARG001 - the cache's key
     from jwt.algorithms import ECAlgorithm
 
     return ECAlgorithm.from_jwk(json.dumps(public_keys()[generation]))

@@ -11,6 +11,7 @@ neither a fact nor half of a change, and whoever repeats the operation finds all
 
 import random
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -194,7 +195,8 @@ class Transaction:
         self._count_for_test_clock()
         if not any(self._writes.values()):
             return
-        connection = JournalRecord._get_connection().connection
+        connection = JournalRecord._get_connection().connection  # noqa: SLF001 - the one client
+        token = str(uuid.uuid4())
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 connection.transact_write_items(
@@ -202,10 +204,11 @@ class Transaction:
                     delete_items=self._writes["delete"],
                     put_items=self._writes["put"],
                     update_items=self._writes["update"],
+                    client_request_token=token,
                 )
             except TransactWriteError as error:
                 self._raise_unless_contended(error, last=attempt == _ATTEMPTS)
-                time.sleep(random.uniform(0, 0.02 * 2**attempt))  # nosec B311 - jitter
+                time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311  # nosec B311 - jitter
             else:
                 for record in self._versioned:
                     record.update_local_version_attribute()

@@ -1,0 +1,1 @@
+"""What stands outside the functions: the CDK app's parts and the deployment."""

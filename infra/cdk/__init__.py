@@ -1,0 +1,1 @@
+"""The CDK app's parts: constructs, one stack module per context, layers."""

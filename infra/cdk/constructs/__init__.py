@@ -1,0 +1,1 @@
+"""Constructs that every stack is made of."""

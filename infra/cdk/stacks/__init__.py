@@ -1,0 +1,1 @@
+"""One module per context: its data, api and flows stacks."""

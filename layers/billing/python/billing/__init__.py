@@ -1,0 +1,1 @@
+"""Plans, subscriptions, trials, invoices, card payments by Stripe, the ledger and usage."""

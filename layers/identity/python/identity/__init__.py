@@ -1,0 +1,1 @@
+"""Identity: tenants, users, memberships, sessions, second factors, API keys, platform staff."""

@@ -1,0 +1,1 @@
+"""Runs the whole of Mailroom on one machine: emulator, deploy, seed, tour."""

@@ -1,0 +1,1 @@
+"""`make bench`: figures as ratios to a baseline that is measured in the same run."""

@@ -1,0 +1,1 @@
+"""Stateful fakes of the providers, over HTTP: a Chalice app with its own table (see README.md)."""

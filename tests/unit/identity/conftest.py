@@ -1,0 +1,3 @@
+"""The fixtures of identity."""
+
+from tests.unit.identity.fixtures import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""The fixtures of notifications."""
+
+from tests.unit.notifications.fixtures import *  # noqa: F403
