@@ -34,7 +34,13 @@ _SECURITY_SCHEMES: Final = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "A user's access token, from `POST /v1/sessions`.",
+        "description": "A user's access token, from `POST /v1/auth/login`.",
+    },
+    "staff": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A token of the platform's own staff, from `POST /v1/staff/login`.",
     },
     "api_key": {
         "type": "apiKey",
@@ -131,6 +137,7 @@ def _describe(endpoint: Endpoint, context: str, examples: dict[str, Any]) -> dic
     operation["summary"] = _sentence(operation.get("summary", "")).rstrip(".")
     operation["description"] = _description(endpoint)
     operation["security"] = _security(endpoint)
+    operation["x-access"] = str(endpoint.route.access)
     operation["responses"] = _responses(endpoint, operation, examples)
     if endpoint.route.replay is not None:
         operation["parameters"] = [*operation.get("parameters", []), _IDEMPOTENCY_KEY]
@@ -148,9 +155,11 @@ def _security(endpoint: Endpoint) -> list[dict[str, list[str]]]:
     """Return who may call: nobody in particular, users, and keys where they can be allowed to."""
     if endpoint.public:
         return []
+    if endpoint.principal is Staff:
+        return [{"staff": []}]
     user: dict[str, list[str]] = {"bearer": []}
     wanted = endpoint.permission
-    if endpoint.principal is Staff or (wanted and wanted not in permissions.KEY_PERMISSIONS):
+    if wanted and wanted not in permissions.KEY_PERMISSIONS:
         return [user]
     return [user, {"api_key": []}]
 

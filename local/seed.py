@@ -28,7 +28,6 @@ def seed(system: System) -> dict[str, str]:
     """Seed the system and return what is shown once; nothing when it was seeded before."""
     _reach(system)
     from identity import staff
-
     from kernel.authentication import PLATFORM_GATE
     from kernel.tables import GateRecord, find
 
@@ -88,7 +87,6 @@ def _control(system: System, path: str, body: dict[str, Any]) -> None:
 def _add_demo_company() -> dict[str, str]:
     """Add a test tenant on the largest API plan, whose owner's address counts as verified."""
     from identity import founding, passwords
-
     from kernel.ids import new_tenant_id
     from kernel.principals import System as PlatformItself
     from kernel.transactions import Transaction

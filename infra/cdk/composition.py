@@ -58,8 +58,6 @@ def _add_contexts(app: App, stage: Stage) -> list[ContextStack]:
     """Add each context's stacks; `kernel-data` and `kernel-api` go before all others' code."""
     stacks: dict[str, ContextStack] = {}
     for context in CONTEXTS:
-        if not (tree.ROOT / "layers" / context / "python" / context / "tables.py").exists():
-            continue
         module = importlib.import_module(f"infra.cdk.stacks.{context}")
         for part in ("data", "api", "flows"):
             stack = getattr(module, f"{context.capitalize()}{part.capitalize()}")(app, stage)

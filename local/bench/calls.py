@@ -1,7 +1,5 @@
 """DynamoDB calls before the handler: one for a token, two for an API key."""
 
-from typing import Any
-
 from local.bench.figures import Figure
 from local.bench.offline import Offline
 

@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 import jwt
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.httpsession import URLLib3Session
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -45,14 +46,14 @@ class Transport:
     public_key: bytes
     calls: list[str] = field(default_factory=list)
 
-    def send(self, _session: Any, request: Any) -> AWSResponse:
+    def send(self, request: Any) -> AWSResponse:
         """Stand in for `URLLib3Session.send`."""
         target = request.headers["X-Amz-Target"]
         operation = (target.decode() if isinstance(target, bytes) else target).partition(".")[2]
         body = json.loads(request.body)
         self.calls.append(f"{operation} {body.get('TableName', '')}".strip())
         content = json.dumps(getattr(self, operation)(body)).encode()
-        headers = {"content-type": "application/x-amz-json-1.0", "x-amzn-requestid": "bench"}
+        headers = HTTPHeaders.from_dict({"content-type": "application/x-amz-json-1.0"})
         return AWSResponse(request.url, 200, headers, _Raw(content))
 
     def GetPublicKey(self, _body: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - AWS's name
@@ -125,10 +126,12 @@ class Offline:
             "POWERTOOLS_TRACE_DISABLED": "true",
             "MAILROOM_TOKEN_ISSUER": ISSUER,
         }
-        self._patches = [
+        self._patches: list[Any] = [
             patch.dict(os.environ, environment),
             patch.object(
-                URLLib3Session, "send", lambda session, request: self.transport.send(session, request)
+                URLLib3Session,
+                "send",
+                self.transport.send,
             ),
         ]
 

@@ -127,8 +127,8 @@ def _rival(offline: Offline) -> Callable[[Any, Any], dict[str, Any]]:
         log.info(mask(json.dumps(line)))
         return updated
 
-    handler = Mangum(app, lifespan="off")
-    return handler  # type: ignore[return-value] - Mangum's own event type
+    rival: Callable[[Any, Any], dict[str, Any]] = Mangum(app, lifespan="off")
+    return rival
 
 
 @contextlib.contextmanager
@@ -136,7 +136,7 @@ def _silenced() -> Iterator[None]:
     """Keep the log lines, which both sides write, off the terminal."""
     from kernel.observability import logger
 
-    handler = logger.handlers[0]
+    handler: Any = logger.handlers[0]
     stream, handler.stream = handler.stream, io.StringIO()
     try:
         yield

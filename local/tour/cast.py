@@ -53,7 +53,9 @@ class Mailbox:
         """Return how many mails to an address have a text in their subject."""
         answer = self.narrator.call("GET", self.url, quiet=True)
         mails = [mail for mails in answer.body.get("messages", {}).values() for mail in mails]
-        return sum(address in mail["To"] and subject.lower() in mail["Subject"].lower() for mail in mails)
+        return sum(
+            address in mail["To"] and subject.lower() in mail["Subject"].lower() for mail in mails
+        )
 
     def wait_for_link(self, address: str, subject: str) -> str:
         """Return the secret of the link in a mail."""
@@ -115,7 +117,9 @@ class Company:
     tenant_id: str = ""
 
     def __post_init__(self) -> None:
-        self.email = self.email or f"{self.name.split()[0].lower()}-{uuid.uuid4().hex[:8]}@example.com"
+        self.email = (
+            self.email or f"{self.name.split()[0].lower()}-{uuid.uuid4().hex[:8]}@example.com"
+        )
 
     def call(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
         """Call the API as the owner; an access token that has run out is refreshed."""
@@ -124,7 +128,9 @@ class Company:
             method, f"{self.places.api}{path}", json=body, headers=headers, **options
         )
 
-    def expect(self, status: int, method: str, path: str, body: Any = None, **options: Any) -> Answer:
+    def expect(
+        self, status: int, method: str, path: str, body: Any = None, **options: Any
+    ) -> Answer:
         """Call the API and insist on a status."""
         answer = self.call(method, path, body, **options)
         self.narrator.expect(

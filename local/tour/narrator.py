@@ -107,7 +107,10 @@ class Narrator:
 
 def complain(text: str) -> None:
     """Print why the tour ends."""
-    print(f"\n     ✗ {text}\n\nThe tour ends here: the system does not do what it should.", file=sys.stderr)
+    print(
+        f"\n     ✗ {text}\n\nThe tour ends here: the system does not do what it should.",
+        file=sys.stderr,
+    )
 
 
 def _parse(response: requests.Response) -> Any:

@@ -15,6 +15,7 @@ from infra.deploy import Assembly, Finding
 
 ACCOUNT = "111122223333"
 STAGING = Stage(name="staging", region="us-east-1", account=ACCOUNT, backup_region="us-west-2")
+SESSION: Any = boto3.Session("test", "test")
 PRODUCTION = Stage(name="production", region="us-east-1", account=ACCOUNT)
 
 IN_ORDER: dict[str, Any] = {
@@ -40,8 +41,7 @@ class Account:
         self.answers = IN_ORDER | answers
 
     def client(self, service: str, region_name: str = "us-east-1") -> Any:
-        session: Any = boto3.Session("test", "test", region_name=region_name)
-        client = session.client(service)
+        client = SESSION.client(service, region_name=region_name)
         operation, answer = self.answers.get(f"{service} {region_name}", self.answers[service])
         stubber = Stubber(client)
         if isinstance(answer, str):

@@ -28,7 +28,7 @@ def owing(workshop: Workshop) -> tuple[Story, str]:
     return story, story.step("finalise_first_invoice", trial)["invoice_id"]
 
 
-@pytest.mark.parametrize("slow_seconds", [0, 0, 0, 0.2, 0.5, 1])
+@pytest.mark.parametrize("slow_seconds", [0, 0.1, 0.2, 0.5, 1])
 def test_many_payers_make_one_charge(
     workshop: Workshop, owing: tuple[Story, str], slow_seconds: float
 ) -> None:

@@ -8,6 +8,7 @@ ever, times out or runs out of memory.
 
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -166,7 +167,9 @@ def child(order: dict[str, Any], answer: int) -> None:
             tell(killed=True)
             os._exit(KILLED)
 
-    call_aws, call_stripe = BaseClient._make_api_call, stripe.RequestsClient.request
+    aws_client: Any = BaseClient
+    stripe_transport: Any = stripe.RequestsClient
+    call_aws, call_stripe = aws_client._make_api_call, stripe_transport.request
 
     def counted_aws(client: Any, operation: str, arguments: Any) -> Any:
         result = call_aws(client, operation, arguments)
@@ -175,17 +178,18 @@ def child(order: dict[str, Any], answer: int) -> None:
 
     def counted_stripe(client: Any, method: str, url: str, *rest: Any, **options: Any) -> Any:
         result = call_stripe(client, method, url, *rest, **options)
-        count(f"stripe {method.upper()} /{url.split('/', 3)[3].partition('?')[0]}")
+        path = re.sub(r"/[a-z]+_\w{10,}", "/{id}", "/" + url.split("/", 3)[3].partition("?")[0])
+        count(f"stripe {method.upper()} {path}")
         return result
 
-    BaseClient._make_api_call = counted_aws
-    stripe.RequestsClient.request = counted_stripe  # type: ignore[method-assign]
+    aws_client._make_api_call = counted_aws
+    stripe_transport.request = counted_stripe
     try:
         if order.get("kill_after") == 0:
             tell(killed=True)
             os._exit(KILLED)
         tell(result=execute(order))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - it is told to whoever ordered
         tell(error=type(error).__name__, detail="".join(traceback.format_exception(error)))
     os._exit(0)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonata  # type: ignore[import-untyped]
 import pytest
 
 from tests.state_machines.asl import FILES, ROOT
@@ -138,9 +139,7 @@ def test_its_steps_exist(file: Path) -> None:
 
 @flows
 def test_its_expressions_can_be_parsed(file: Path) -> None:
-    from jsonata.jsonata import Jsonata
-
     expressions = re.findall(r'"\{% (.*?) %\}"', file.read_text())
     for expression in expressions:
-        Jsonata(json.loads(f'"{expression}"'))
+        jsonata.Jsonata.jsonata(json.loads(f'"{expression}"'))
     assert expressions

@@ -62,7 +62,7 @@ class _Handler(ChaliceRequestHandler):
     protocol_version = "HTTP/1.0"  # a connection a request, as the server takes them in turn
     wbufsize = -1
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_arguments: Any) -> None:
         pass
 
 
@@ -316,7 +316,7 @@ class Calls:
 
 
 def counted(calls: Calls) -> Callable[..., Any]:
-    original = BaseClient._make_api_call
+    original: Any = vars(BaseClient)["_make_api_call"]
 
     def call(client: Any, operation: str, arguments: Any) -> Any:
         if "sandbox" not in json.dumps(arguments, default=str):

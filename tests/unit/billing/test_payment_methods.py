@@ -1,6 +1,6 @@
 import pytest
 
-from billing import payment_methods, stripe_gateway
+from billing import payment_methods, stripe_gateway, tables
 from billing.errors import PaymentMethodNotFoundError, StripeUnavailableError
 from billing.tables import LookupRecord
 from contracts.billing import PaymentMethodRemoved, PaymentMethodSaved
@@ -44,7 +44,7 @@ def test_a_card_of_another_tenant_cannot_be_had(world: World, company: Company) 
     foreign = world.company().give_card()
     for operation in (payment_methods.get, payment_methods.make_default, payment_methods.remove):
         with pytest.raises(PaymentMethodNotFoundError):
-            operation(company.caller(), foreign.sk)  # type: ignore[operator]
+            operation(company.caller(), foreign.sk)
     assert company.account.default_payment_method_id is None
 
 
@@ -115,17 +115,17 @@ def test_a_removed_card_does_not_come_back(world: World, company: Company) -> No
 def test_two_cards_saved_at_once_make_one_default(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find_account = payment_methods.tables.find_account
+    find_account = tables.find_account
     meanwhile = []
 
     def overtaken(tenant_id: str) -> object:
-        monkeypatch.setattr(payment_methods.tables, "find_account", find_account)
+        monkeypatch.setattr(tables, "find_account", find_account)
         account = find_account(tenant_id)
         meanwhile.append(company.give_card("pm_card_amex"))
         return account
 
     company.begin_card()
-    monkeypatch.setattr(payment_methods.tables, "find_account", overtaken)
+    monkeypatch.setattr(tables, "find_account", overtaken)
     company.world.deliver()
 
     assert len(company.cards) == 2

@@ -499,7 +499,7 @@ def test_calls(world: World, due: Company, calls: Calls, monkeypatch: pytest.Mon
     (event,) = [
         event
         for event in world.events(StripeWebhookReceived)
-        if WebhookRecord.find(event.webhook_id).event_type == "payment_intent.succeeded"  # type: ignore[union-attr]
+        if WebhookRecord.find(event.webhook_id).event_type == "payment_intent.succeeded"
     ]
     calls.take()
     process_stripe_webhook.handler.function(event)

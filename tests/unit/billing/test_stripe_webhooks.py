@@ -12,6 +12,7 @@ from contracts.billing import StripeWebhookReceived
 from contracts.events import PLATFORM
 from kernel.errors import MalformedRequestError, NotFoundError, UnauthenticatedError
 from kernel.inbound import Delivery
+from kernel.settings import load
 from tests.unit.billing.scenery import WEBHOOK_SECRETS, Calls, World
 
 SUCCEEDED = "payment_intent.succeeded"
@@ -169,7 +170,7 @@ def test_test_events_come_to_the_live_connection_outside_production_only(
     credentials = stripe_client.credentials("live")
     monkeypatch.setattr(stripe_webhooks, "credentials", lambda _mode: credentials)
     monkeypatch.setenv("MAILROOM_STAGE", "production")
-    stripe_webhooks.load.cache_clear()
+    load.cache_clear()
     with pytest.raises(MalformedRequestError):
         stripe_webhooks.receive(signed)
 

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from billing import invoices, ledger, trials
+from billing import invoices, ledger, periods, trials
 from billing.errors import SubscriptionNotFoundError
 from billing.steps import TrialOfSubscription
 from billing.tables import InvoiceRecord, SubscriptionRecord
@@ -96,7 +96,7 @@ def test_the_invoice_s_id_belongs_to_the_period_and_the_product(ended: Company) 
 def test_a_subscription_that_changes_meanwhile_stops_the_invoice(
     ended: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first_period = trials.first_period
+    first_period = periods.first_period
 
     def changed_meanwhile(*arguments: object) -> object:
         record = ended.subscription

@@ -204,6 +204,19 @@ class TestRefusals:
         admit_user(tenant_id, issued=NOON + timedelta(milliseconds=1))
         admit_user(tenant_id, "usr_2", issued=NOON)
 
+    @pytest.mark.parametrize("microsecond", [0, 1_000, 748_580, 999_999])
+    def test_no_token_outlives_a_revocation_in_its_own_millisecond(
+        self, time: Time, microsecond: int
+    ) -> None:
+        tenant_id = make_tenant()
+        moment = NOON.replace(microsecond=microsecond)
+        revoke(tenant_id, USER, moment)
+
+        whole = datetime.fromtimestamp(int(moment.timestamp() * 1000) / 1000, UTC)
+        with pytest.raises(UnauthenticatedError):
+            admit_user(tenant_id, issued=whole)
+        admit_user(tenant_id, issued=whole + timedelta(milliseconds=1))
+
     def test_a_session_that_ended_is_dead_for_good(self, time: Time) -> None:
         tenant_id = make_tenant()
         revoke(tenant_id, SESSION, NOON)

@@ -9,7 +9,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from kernel import aws, tokens
+from kernel import aws, clock, tokens
 from kernel.errors import UnauthenticatedError
 from kernel.ids import new_id
 from kernel.settings import load, resource_name
@@ -210,6 +210,17 @@ def test_issue_times_tell_tokens_of_one_second_apart() -> None:
     second = payload_of(tokens.sign("tenant", CLAIMS))["iat"]
 
     assert first < second
+
+
+@pytest.mark.parametrize("microsecond", [0, 1, 499, 500, 748_580, 999_999])
+def test_a_token_is_never_younger_than_the_moment_that_it_was_made(
+    monkeypatch: pytest.MonkeyPatch, microsecond: int
+) -> None:
+    moment = clock.wall().replace(microsecond=microsecond)
+    monkeypatch.setattr(clock, "wall", lambda: moment)
+
+    issued = payload_of(tokens.sign("tenant", CLAIMS))["iat"]
+    assert moment.timestamp() - 0.001 < issued <= moment.timestamp()
 
 
 def test_the_private_key_never_leaves_kms() -> None:

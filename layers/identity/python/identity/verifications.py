@@ -57,7 +57,8 @@ def resend(visitor: Visitor, body: AddressForm) -> MailPromised:
 def verify(visitor: Visitor, body: VerifyEmail) -> EmailVerified:
     """Make tenant and owner of a registration. Two reads, one transaction of eight writes.
 
-    A test tenant's takes a ninth, for its clock. Raises LinkInvalidError, and AddressTakenError when another registration was verified first.
+    A test tenant takes a ninth, for its clock. Raises LinkInvalidError, and AddressTakenError when
+    another registration was verified first.
     """
     link = links.follow(body.token, Purpose.VERIFICATION)
     keys = RegistrationRecord.keys(link.address_digest, link.subject)

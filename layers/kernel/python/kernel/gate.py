@@ -104,7 +104,7 @@ def admit_user(
         "attribute_not_exists(revoked.#session)",
     ]
     names = {"#user": user_id, "#session": session_id}
-    values = {":issued": _number(int(issued_at * 1000))}
+    values = {":issued": _number(round(issued_at * 1000))}
     return _admit(
         tenant_id, windows, route, access, conditions=conditions, names=names, values=values
     )
