@@ -75,7 +75,7 @@ def resolve_key_alias(original: Callable[..., str]) -> Callable[..., str]:
 def resolve_sender(original: Callable[..., str]) -> Callable[..., str]:
     """Authorise SES v2 SendEmail on the sender's domain identity, as AWS does."""
 
-    def resource_arn(  # noqa: PLR0917 - MiniStack's own signature
+    def resource_arn(
         service: str, method: str, path: str, headers: Any, body: bytes, *args: Any, **named: Any
     ) -> str:
         arn = original(service, method, path, headers, body, *args, **named)

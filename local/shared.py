@@ -6,17 +6,15 @@ ends itself as soon as nobody holds it, so neither Ctrl-C nor a killed run leave
 
 import contextlib
 import fcntl
-import importlib
-import importlib.util
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from local import assembly, settings, synth
 from local.deploy import Deployer, silently
 from local.emulator import Emulator
-from local.system import System
+from local.seed import seed
+from local.system import System, write_places
 from local.watch import unused
 
 
@@ -47,9 +45,7 @@ def _join(folder: Path, users: Path) -> System:
     synth.synthesise()
     system = System.at(emulator.url)
     Deployer(system.clients, report=silently).deploy(assembly.load(settings.CLOUD_ASSEMBLY))
-    if importlib.util.find_spec("local.seed") is not None:
-        seed: Any = importlib.import_module("local.seed")
-        seed.seed(system)
+    write_places(system, home, seed(system))
     return system
 
 

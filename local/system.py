@@ -1,5 +1,8 @@
 """The deployed system as a caller meets it: where its URLs are and how to reach AWS behind them."""
 
+import contextlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -80,3 +83,17 @@ class System:
             except LocalError:
                 continue
         return urls
+
+
+def write_places(system: System, home: settings.Home, told: Mapping[str, str]) -> None:
+    """Write what the tour reads; what an earlier seeding told stays."""
+    with contextlib.suppress(FileNotFoundError):
+        told = {**json.loads(home.places.read_text()), **told}
+    places = {
+        **told,
+        "api": system.api_url,
+        "sandbox": system.sandbox_url or "",
+        "mailbox": system.mailbox_url,
+    }
+    home.places.touch(mode=0o600)
+    home.places.write_text(json.dumps(places, indent=2))

@@ -5,10 +5,6 @@ Each step is skipped where its result is already there, so running it again is c
 """
 
 import argparse
-import contextlib
-import importlib
-import importlib.util
-import json
 import os
 import shutil
 import subprocess
@@ -18,10 +14,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from local import assembly, settings, synth
+from local import seed as seeding
 from local.deploy import Deployer
 from local.emulator import Emulator
 from local.errors import LocalError, run_command
-from local.system import System
+from local.system import System, write_places
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 20
@@ -78,27 +75,11 @@ def bring_up(emulator: Emulator) -> System:
 
 def seed(system: System, home: settings.Home) -> dict[str, str]:
     """Seed the system, write down where everything is, and return what seeding tells."""
-    if importlib.util.find_spec("local.seed") is None:
-        return {}
     with step("seed") as note:
-        told: dict[str, str] = importlib.import_module("local.seed").seed(system)
+        told = seeding.seed(system)
         note(f"{len(told)} new facts" if told else "nothing new")
         write_places(system, home, told)
     return told
-
-
-def write_places(system: System, home: settings.Home, told: Mapping[str, str]) -> None:
-    """Write what the tour reads; what an earlier seeding told stays."""
-    with contextlib.suppress(FileNotFoundError):
-        told = {**json.loads(home.places.read_text()), **told}
-    places = {
-        **told,
-        "api": system.api_url,
-        "sandbox": system.sandbox_url or "",
-        "mailbox": system.mailbox_url,
-    }
-    home.places.touch(mode=0o600)
-    home.places.write_text(json.dumps(places, indent=2))
 
 
 def tour(home: settings.Home) -> None:

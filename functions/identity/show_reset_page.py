@@ -10,4 +10,4 @@ from kernel.principals import Visitor
 @endpoint("GET", "/reset-password", limited=False)
 def handler(_visitor: Visitor) -> Response[str]:
     """Show the page."""
-    return link_pages.show("reset_password")
+    return link_pages.show("reset")

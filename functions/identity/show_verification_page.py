@@ -10,4 +10,4 @@ from kernel.principals import Visitor
 @endpoint("GET", "/verify-email", limited=False)
 def handler(_visitor: Visitor) -> Response[str]:
     """Show the page."""
-    return link_pages.show("verify_email")
+    return link_pages.show("verification")

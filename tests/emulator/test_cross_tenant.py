@@ -21,10 +21,14 @@ pytestmark = pytest.mark.xdist_group("emulator")
 PARAMETER = re.compile(r"\{(\w+)\}")
 
 BODIES: dict[str, Any] = {
+    "PATCH /v1/payment-methods/{payment_method_id}": {"is_default": True},
     "POST /v1/api-keys/{key_id}/rotate": {"grace_seconds": 60},
     "POST /v1/invoices/{invoice_id}/pay": {},
 }
 """Bodies of routes with an id that need one."""
+
+SETTLED = {"POST /v1/invoices/{invoice_id}/pay"}
+"""Routes whose owner is told that the resource is there, and that nothing is left to do."""
 
 
 @dataclass
@@ -103,8 +107,8 @@ def test_the_owner_reaches_the_same_resource(tenants: Tenants, route: str) -> No
     method, path = route.split(" ")
     path = PARAMETER.sub(lambda match: tenants.owned[match[1]], path)
     control = tenants.victim.call(method, path, BODIES.get(route))
-    assert control.status_code not in (401, 403, 404), control.text
-    assert control.status_code < 500, control.text
+    allowed = {200, 201, 204} | ({409} if route in SETTLED else set())
+    assert control.status_code in allowed, control.text
 
 
 @pytest.mark.parametrize("route", LISTS)

@@ -32,6 +32,7 @@ class ContextStack(Stack):
             tags={"mailroom:stage": stage.name, "mailroom:context": context},
         )
         self.stage, self.context = stage, context
+        self.place = f"{self.region}:{self.account}"
         self.functions: dict[str, Function] = {}
         self.state_machines: dict[str, StateMachine] = {}
         self.environment_variables: dict[str, str] = {}

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from aws_cdk import Duration
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
 
 from infra.cdk import tree
 from infra.cdk.constructs import triggers
@@ -35,6 +36,8 @@ class Function(KernelGrants):
         self.file = file
         self.trigger = tree.handler(stack.context, file)
         self.kind: str = self.trigger.kind
+        self.queue: sqs.Queue | None = None
+        self.dead_letters: sqs.Queue | None = None
         self.timeout_seconds = timeout_seconds or triggers.TIMEOUT_SECONDS[self.kind]
         self.log_group = self.add_log_group("/aws/lambda")
         logged = [self.log_group.log_group_arn]

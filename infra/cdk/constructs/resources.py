@@ -261,10 +261,10 @@ def _on_indexes(actions: Sequence[str], table: str) -> Statement:
 
 def key_use(stack: "ContextStack", context: str, service: str) -> Statement:
     """Return the statement that lets a service, and nothing else, use a context's key."""
-    via = {"kms:ViaService": f"{service}.{stack.region}.amazonaws.com"}
+    via = {"kms:ViaService": f"{service}.{stack.stage.region}.amazonaws.com"}
     return allow("kms", _KEY_USE, Key(context).arns(stack), conditions={"StringEquals": via})
 
 
 def arn(stack: "ContextStack", service: str, resource: str) -> str:
     """Return the ARN of a resource of this account and region, e.g. `("sqs", "my-queue")`."""
-    return f"arn:aws:{service}:{stack.region}:{stack.account}:{resource}"
+    return f"arn:aws:{service}:{stack.place}:{resource}"

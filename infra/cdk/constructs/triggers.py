@@ -181,7 +181,7 @@ def _count_server_errors(function: "Function") -> None:
 
 def _queue(function: "Function", dead_letters: sqs.Queue, *, batch_size: int) -> sqs.Queue:
     """Return the queue that feeds the function, a few batches at a time."""
-    queue = sqs.Queue(
+    queue = function.queue = sqs.Queue(
         function,
         "Queue",
         queue_name=function.queue_name,
@@ -210,7 +210,7 @@ def _queue(function: "Function", dead_letters: sqs.Queue, *, batch_size: int) ->
 def _dead_letters(function: "Function") -> sqs.Queue:
     """Return the queue of what the function failed to do; an alarm watches it."""
     name = function.dead_letter_queue_name
-    return sqs.Queue(
+    function.dead_letters = sqs.Queue(
         function,
         "DeadLetters",
         queue_name=name,
@@ -219,6 +219,7 @@ def _dead_letters(function: "Function") -> sqs.Queue:
         enforce_ssl=not function.stage.local,
         retention_period=_RETENTION,
     )
+    return function.dead_letters
 
 
 _WIRINGS: Final[dict[str, Callable[["Function"], None]]] = {

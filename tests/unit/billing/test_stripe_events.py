@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 import stripe
 
-from billing import ledger, settlements, stripe_client, stripe_gateway
+from billing import (
+    ledger,
+    settlements,
+    stripe_client,
+    stripe_events,
+    stripe_gateway,
+    stripe_webhooks,
+)
 from billing.errors import StripeUnavailableError
 from billing.stripe_objects import Dispute, Refund
 from billing.tables import ChargebackRecord, WebhookRecord
@@ -480,6 +487,10 @@ class TestChargebacks:
         monkeypatch.setattr(stripe_gateway, "retrieve_dispute", lambda *_: None)
 
         assert process(world, "charge.dispute.created", "dp_1")[1] == "not an invoice's"
+
+
+def test_each_type_that_is_announced_is_worked_on() -> None:
+    assert set(stripe_events._WORK) == stripe_webhooks.HANDLED
 
 
 def test_an_event_is_worked_on_once(world: World, due: Company, calls: Calls) -> None:

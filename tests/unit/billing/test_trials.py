@@ -30,7 +30,7 @@ def test_the_end_is_announced_with_what_will_be_charged(world: World) -> None:
 
     assert answer.outcome == "announced"
     assert event.trial_ends_at == NOON + timedelta(days=7)
-    assert event.price.amount == 1_00
+    assert (event.price.amount, event.first_charge.amount) == (10_00, 1_00)
     assert event.occurred_at == NOON + timedelta(days=4)
     assert not event.has_payment_method
 

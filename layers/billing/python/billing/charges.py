@@ -79,9 +79,9 @@ def charge(wanted: Charge) -> AttemptRecord:
         found = tables.fetch(
             wanted.tenant_id, AccountRecord.SORT_KEY, wanted.invoice_id, wanted.attempt_key
         )
-        account = found.get(AccountRecord, AccountRecord.SORT_KEY)
-        invoice = found.get(InvoiceRecord, wanted.invoice_id)
-        attempt = found.get(AttemptRecord, wanted.attempt_key)
+        account = found.one(AccountRecord, AccountRecord.SORT_KEY)
+        invoice = found.one(InvoiceRecord, wanted.invoice_id)
+        attempt = found.one(AttemptRecord, wanted.attempt_key)
         if invoice is None:
             raise InvoiceNotFoundError
         if attempt is not None and attempt.is_over:

@@ -38,8 +38,8 @@ def page(caller: Caller, *, limit: int, cursor: str | None) -> Page[PaymentMetho
 def get(caller: Caller, payment_method_id: str) -> PaymentMethod:
     """Return a card of the tenant. One read (of the card and the account)."""
     found = tables.fetch(caller.tenant_id, payment_method_id, AccountRecord.SORT_KEY)
-    record = found.get(PaymentMethodRecord, payment_method_id)
-    account = found.get(AccountRecord, AccountRecord.SORT_KEY)
+    record = found.one(PaymentMethodRecord, payment_method_id)
+    account = found.one(AccountRecord, AccountRecord.SORT_KEY)
     if record is None:
         raise PaymentMethodNotFoundError
     default_id = account.default_payment_method_id if account else None

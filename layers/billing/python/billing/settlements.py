@@ -9,6 +9,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
+from pynamodb.expressions.condition import Condition
+
 from billing import ledger, plans, subscriptions, tables
 from billing.errors import DiscrepancyError
 from billing.stripe_objects import Payment
@@ -17,6 +19,7 @@ from contracts.billing import InvoicePaid, PaymentFailed
 from kernel import clock
 from kernel.errors import UnavailableError, VersionConflictError
 from kernel.money import Money
+from kernel.observability import count
 from kernel.principals import Principal
 from kernel.transactions import Transaction
 
@@ -83,7 +86,7 @@ def _settle(tenant_id: str, payment: Payment, actor: Principal) -> InvoiceRecord
         transaction.update(
             account,
             [AccountRecord.open_invoices.delete({invoice.open_entry})],
-            condition=AccountRecord.open_invoices == open_before,
+            condition=_is_still(open_before),
         )
         subscriptions.save_changed(transaction, subscription)
         transaction.emit(
@@ -100,7 +103,15 @@ def _settle(tenant_id: str, payment: Payment, actor: Principal) -> InvoiceRecord
             ),
             changes={"status": invoice.status, "attempt": attempt.name},
         )
+    count("PaymentSucceeded")
     return invoice
+
+
+def _is_still(open_invoices: set[str]) -> Condition:
+    """Require that no other invoice was opened or paid since the account was read."""
+    if not open_invoices:
+        return AccountRecord.open_invoices.does_not_exist()
+    return AccountRecord.open_invoices == open_invoices
 
 
 def _read(tenant_id: str, payment: Payment) -> tuple[AccountRecord, InvoiceRecord, AttemptRecord]:
@@ -109,9 +120,9 @@ def _read(tenant_id: str, payment: Payment) -> tuple[AccountRecord, InvoiceRecor
     name = payment.metadata.get("attempt", "").removeprefix(f"{invoice_id}:")
     attempt_key = AttemptRecord.sort_key(invoice_id, name)
     found = tables.fetch(tenant_id, AccountRecord.SORT_KEY, invoice_id or "none", attempt_key)
-    account = found.get(AccountRecord, AccountRecord.SORT_KEY)
-    invoice = found.get(InvoiceRecord, invoice_id)
-    attempt = found.get(AttemptRecord, attempt_key)
+    account = found.one(AccountRecord, AccountRecord.SORT_KEY)
+    invoice = found.one(InvoiceRecord, invoice_id)
+    attempt = found.one(AttemptRecord, attempt_key)
     if payment.metadata.get("tenant_id") != tenant_id:
         raise DiscrepancyError("The payment names another tenant")
     if account is None or invoice is None or attempt is None:
@@ -148,8 +159,8 @@ def _fail(
     tenant_id: str, attempt: AttemptRecord, failure: dict[str, str], actor: Principal
 ) -> AttemptRecord:
     found = tables.fetch(tenant_id, attempt.invoice_id, attempt.sk)
-    invoice = found.get(InvoiceRecord, attempt.invoice_id)
-    stored = found.get(AttemptRecord, attempt.sk)
+    invoice = found.one(InvoiceRecord, attempt.invoice_id)
+    stored = found.one(AttemptRecord, attempt.sk)
     if invoice is None or invoice.status == InvoiceRecord.PAID:
         return stored or attempt
     if stored is not None and stored.is_over:
@@ -168,6 +179,7 @@ def _fail(
             _fall_behind(transaction, invoice, attempt, attempt.scheduled)
         transaction.save(invoice)
         transaction.save(attempt)
+    count("PaymentFailed")
     return attempt
 
 
@@ -203,8 +215,8 @@ def _fall_behind(
 
 def _withdraw(tenant_id: str, attempt: AttemptRecord, actor: Principal) -> None:
     found = tables.fetch(tenant_id, attempt.invoice_id, attempt.sk)
-    invoice = found.get(InvoiceRecord, attempt.invoice_id)
-    stored = found.get(AttemptRecord, attempt.sk)
+    invoice = found.one(InvoiceRecord, attempt.invoice_id)
+    stored = found.one(AttemptRecord, attempt.sk)
     if invoice is None or stored is None or stored.status != AttemptRecord.STARTED:
         return
     stored.status = AttemptRecord.WITHDRAWN

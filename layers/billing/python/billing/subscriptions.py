@@ -41,7 +41,7 @@ def start(event: TenantRegistered) -> None:
     plan = plans.terms(event.plan)
     record = _new(event)
     product_key = ProductRecord.sort_key(plan.product)
-    known = tables.fetch(event.tenant_id, product_key).get(ProductRecord, product_key)
+    known = tables.fetch(event.tenant_id, product_key).one(ProductRecord, product_key)
     if known is None:
         _create(event, record, _create_customer(event))
     if record.trial_ends_at is not None:

@@ -17,7 +17,6 @@
 Stripe's own identifiers are kept beside ours and never shown.
 """
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
@@ -47,11 +46,7 @@ class BillingTable(Table):
 
 
 class AccountRecord(BillingTable, discriminator="account"):
-    """A tenant at Stripe: its customer, its default card and which invoices are open.
-
-    `open_invoices` holds `<subscription>#<invoice>`; it agrees with the invoices' statuses, as it
-    is written in their transactions.
-    """
+    """A tenant at Stripe: its customer, default card and open invoices (as `open_entry`)."""
 
     SORT_KEY: ClassVar[str] = "ACCOUNT"
 
@@ -243,11 +238,7 @@ class LookupRecord(BillingTable, discriminator="lookup"):
 
 
 class WebhookRecord(BillingTable, discriminator="webhook"):
-    """A verified event of Stripe's: what it is about, and what came of it.
-
-    Its body is not kept, as it may hold a cardholder's name and address; the object that it is
-    about is read from Stripe again.
-    """
+    """A verified event of Stripe's, and what came of it; its body may hold a name and address."""
 
     RECEIVED: ClassVar[str] = "received"
 
@@ -279,22 +270,20 @@ PAYMENT_METHODS = "card_"
 LEDGER_ENTRIES = "led_"
 
 
-class Bundle:
-    """Records of one tenant that were read together."""
+class Bundle(dict[str, BillingTable]):
+    """Records of one tenant that were read together, by their sort keys."""
 
-    def __init__(self, records: Iterator[BillingTable]) -> None:
-        self._records = {record.sk: record for record in records}
-
-    def get(self, model: type[RecordT], sk: str) -> RecordT | None:
+    def one(self, model: type[RecordT], sk: str) -> RecordT | None:
         """Return the record with this sort key, or None."""
-        record = self._records.get(sk)
+        record = self.get(sk)
         return record if isinstance(record, model) else None
 
 
 def fetch(tenant_id: str, *sort_keys: str) -> Bundle:
     """Read records of a tenant consistently in one call."""
     keys = [(tenant_id, sort_key) for sort_key in dict.fromkeys(sort_keys)]
-    return Bundle(BillingTable.batch_get(keys, consistent_read=True))
+    found = BillingTable.batch_get(keys, consistent_read=True)
+    return Bundle({record.sk: record for record in found})
 
 
 def find_account(tenant_id: str) -> AccountRecord | None:

@@ -23,15 +23,15 @@ def announce_end(trial: TrialOfSubscription) -> TrialEndAnnounced:
     """
     tenant_id = trial.tenant_id
     found = tables.fetch(tenant_id, trial.subscription_id, AccountRecord.SORT_KEY)
-    subscription = found.get(SubscriptionRecord, trial.subscription_id)
-    account = found.get(AccountRecord, AccountRecord.SORT_KEY)
+    subscription = found.one(SubscriptionRecord, trial.subscription_id)
+    account = found.one(AccountRecord, AccountRecord.SORT_KEY)
     if subscription is None or account is None:
         raise SubscriptionNotFoundError
     if not _is_trialing(subscription):
         return TrialEndAnnounced(outcome="over")
     if subscription.reminded_at is None:
         subscription.reminded_at = clock.tenant(tenant_id)
-        period = _first_period(subscription)
+        plan, period = plans.terms(subscription.plan), _first_period(subscription)
         with Transaction(_ANNOUNCER, tenant_id, at=subscription.reminded_at) as transaction:
             transaction.save(subscription)
             transaction.emit(
@@ -42,7 +42,8 @@ def announce_end(trial: TrialOfSubscription) -> TrialEndAnnounced:
                     version=int(subscription.version) + 1,
                     plan=subscription.plan,
                     trial_ends_at=period.starts_at,
-                    price=plans.terms(subscription.plan).money(period.total),
+                    price=plan.money(plan.price),
+                    first_charge=plan.money(period.total),
                     has_payment_method=account.default_payment_method_id is not None,
                 )
             )

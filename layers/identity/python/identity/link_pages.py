@@ -12,12 +12,12 @@ from aws_lambda_powertools.event_handler import Response
 
 _FOLDER: Final = Path(__file__).with_name("pages")
 _TITLES: Final = {
-    "verify_email": "Verify your address",
-    "reset_password": "Choose a new password",
+    "verification": "Verify your address",
+    "reset": "Choose a new password",
 }
 
 
-def show(name: Literal["verify_email", "reset_password"]) -> Response[str]:
+def show(name: Literal["verification", "reset"]) -> Response[str]:
     """Return a page whose own style and script are all that it may run."""
     nonce = secrets.token_urlsafe(16)
     form = (_FOLDER / f"{name}.html").read_text("utf-8").rstrip()

@@ -44,7 +44,10 @@ class TrialEnding(Event, type="billing.trial_ending"):
 
     plan: str
     trial_ends_at: datetime
-    price: Money
+    price: Money = Field(description="The plan's price a month.")
+    first_charge: Money | None = Field(
+        default=None, description="What is charged when the trial ends: the first period's share."
+    )
     has_payment_method: bool
 
 
