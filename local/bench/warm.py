@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 from unittest.mock import patch
 
@@ -29,10 +30,8 @@ CALLS = 200
 
 def measure(offline: Offline) -> list[Figure]:
     """Return the warm ratios; both sides take turns in the same process."""
-    ours = lambda: offline.handle(offline.bearer)  # noqa: E731
-    rival = _rival(offline)
-    event = offline.event(offline.bearer)
-    theirs = lambda: rival(event, None)  # noqa: E731
+    ours = partial(offline.handle, offline.bearer)
+    theirs = partial(_rival(offline), offline.event(offline.bearer), None)
     for side in (ours, theirs):
         answer = side()
         if answer["statusCode"] != 200:

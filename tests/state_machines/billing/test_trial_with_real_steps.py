@@ -70,7 +70,11 @@ def test_a_card_saved_in_the_trial_is_charged_on_day_8(
 
     assert done.end == "The subscription is paid"
     assert (ending.occurred_at, ending.has_payment_method) == (day(5), True)
-    assert (paid.occurred_at, paid.total, paid.settles_account) == (day(8), ending.first_charge, True)
+    assert (paid.occurred_at, paid.total, paid.settles_account) == (
+        day(8),
+        ending.first_charge,
+        True,
+    )
     assert paid.total.amount == price
     assert company.subscription.status == "active"
     assert [charge["amount"] for charge in world.charges()] == [price]

@@ -266,7 +266,8 @@ class TestRefusals:
             ('{"name": null}', 422, "request.invalid", ["body.name"]),
             ('{"name": "", "masts": 0}', 422, "request.invalid", ["body.name", "body.masts"]),
             ('{"name": "Argo", "sails": 1}', 422, "request.invalid", ["body.sails"]),
-            ('{"name": "\\ud800"}', 422, "request.invalid", ["body.name"]),
+            ('{"name": "\\ud800"}', 400, "request.malformed", []),
+            ('{"\\udc00": "Argo"}', 400, "request.malformed", []),
             ('{"name": "Argo", "masts": 1e400}', 422, "request.invalid", ["body.masts"]),
             ('{"name": "Argo", "masts": NaN}', 422, "request.invalid", ["body.masts"]),
             ("x" * (MAXIMUM_BODY_BYTES + 1), 413, "request.too_large", []),
@@ -283,6 +284,12 @@ class TestRefusals:
         if fields is not None:
             assert [error["field"] for error in answer.body["errors"]] == fields
         assert seen == []
+
+    def test_a_whole_surrogate_pair_is_one_character(self) -> None:
+        headers = bearer(make_tenant(), permissions=["ships:write"])
+        answer = call(create_ship, text='{"name": "\\ud83d\\udea2"}', headers=headers)
+
+        assert (answer.status, answer.body["name"]) == (201, "\N{SHIP}")
 
     def test_a_body_that_is_missing(self) -> None:
         headers = bearer(make_tenant(), permissions=["ships:write"])

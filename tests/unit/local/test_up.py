@@ -9,7 +9,7 @@ import pytest
 from local import up
 from local.errors import LocalError
 from local.settings import Home
-from local.system import System
+from local.system import System, write_places
 
 SYSTEM = cast(
     "System",
@@ -24,8 +24,8 @@ SYSTEM = cast(
 
 def test_places_keep_what_an_earlier_seeding_told(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    up.write_places(SYSTEM, home, {"staff_email": "ada@example.com", "staff_password": "once"})
-    up.write_places(SYSTEM, home, {"staff_email": "bea@example.com"})
+    write_places(SYSTEM, home, {"staff_email": "ada@example.com", "staff_password": "once"})
+    write_places(SYSTEM, home, {"staff_email": "bea@example.com"})
     assert json.loads(home.places.read_text()) == {
         "staff_email": "bea@example.com",
         "staff_password": "once",
@@ -36,7 +36,7 @@ def test_places_keep_what_an_earlier_seeding_told(tmp_path: Path) -> None:
 
 
 def test_places_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
-    up.write_places(SYSTEM, Home(tmp_path), {})
+    write_places(SYSTEM, Home(tmp_path), {})
     assert Home(tmp_path).places.stat().st_mode & 0o777 == 0o600
 
 
