@@ -160,7 +160,14 @@ class KernelApi(ContextStack):
                     "x-api-key",
                     "x-request-id",
                 ],
-                expose_headers=["idempotent-replayed", "retry-after", "x-request-id"],
+                expose_headers=[
+                    "idempotent-replayed",
+                    "retry-after",
+                    "x-ratelimit-limit",
+                    "x-ratelimit-remaining",
+                    "x-ratelimit-reset",
+                    "x-request-id",
+                ],
                 max_age=Duration.hours(1),
             ),
         )

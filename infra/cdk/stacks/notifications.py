@@ -98,7 +98,7 @@ class NotificationsFlows(ContextStack):
 
     def __init__(self, app: App, stage: Stage) -> None:
         super().__init__(app, stage, "notifications", "flows")
-        self.environment_variables = _environment(stage)
+        self.environment_variables = _environment(stage, self.public_url)
         for file in _PLAIN:
             self._mailer(file)
         for file in _WITH_LINK:
@@ -137,9 +137,9 @@ class NotificationsFlows(ContextStack):
         )
 
 
-def _environment(stage: Stage) -> dict[str, str]:
+def _environment(stage: Stage, public_url: str) -> dict[str, str]:
     return {
-        "PUBLIC_URL": stage.public_url,
+        "PUBLIC_URL": public_url,
         "MAIL_SENDER": f"hello@{stage.mail_domain}",
         "MAIL_REPLY_TO": f"support@{stage.mail_domain}",
         "MAIL_OF_TEST_TENANTS": "sent" if stage.local else "captured",

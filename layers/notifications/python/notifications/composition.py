@@ -143,6 +143,7 @@ def _trial_ending(event: TrialEnding) -> Mail:
     values = {
         "plan": _plan_name(event.plan),
         "price": format_money(event.price),
+        "first_charge": format_money(event.first_charge or event.price),
         "ends_on": format_date(event.trial_ends_at),
         "ends_at": format_moment(event.trial_ends_at),
         "has_payment_method": event.has_payment_method,
