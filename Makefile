@@ -36,6 +36,7 @@ deploy: tools ## deploy a stage to AWS: make deploy STAGE=staging (needs credent
 
 openapi: tools ## write the OpenAPI document
 	@python -m infra.openapi
+	@python -m infra.generated_docs
 
 bench: python ## measure the running system
 	@python -m local.bench

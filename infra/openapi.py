@@ -22,7 +22,7 @@ from kernel.http import Endpoint, Staff
 from kernel.problems import MEDIA_TYPE, Problem, problem_of
 
 FILE: Final = tree.ROOT / "functions" / "kernel" / "openapi.json"
-UNPUBLISHED: Final = frozenset({"/docs", "/openapi.json"})
+UNPUBLISHED: Final = frozenset({"/docs", "/docs/problems", "/openapi.json"})
 
 _ID_SUFFIX: Final = "01jd3v8m5ke5c8qv0m5w6r3x2y"
 _ID_PATTERN: Final = re.compile(r"\^\(\?:([a-z_]+)[|)]")

@@ -138,6 +138,7 @@ class KernelApi(ContextStack):
         self.function("check_ready")
         self.function("read_docs")
         self.function("read_openapi")
+        self.function("read_problems")
         self.function("create_test_clock").writes_facts().allow(TIMERS, "Query")
         self.function("read_test_clock").reads_clock()
         self.function("request_test_clock_advance").writes_facts().reads_clock().sends_to(

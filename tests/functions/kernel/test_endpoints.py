@@ -16,6 +16,7 @@ from functions.kernel import (
     create_test_clock,
     read_docs,
     read_openapi,
+    read_problems,
     read_test_clock,
     request_test_clock_advance,
 )
@@ -121,6 +122,14 @@ class TestDocuments:
         assert answer.status == 200
         assert answer.headers["Content-Type"] == "application/json"
         assert "/v1/test-clock/advance" in answer.body["paths"]
+
+    def test_the_type_of_a_problem_leads_to_its_row(self) -> None:
+        answer = call(read_problems.handler)
+        codes = call(read_openapi.handler).body["components"]["examples"]
+
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert {"request.invalid", "auth.unauthenticated"} <= set(codes)
+        assert all(f'<tr id="{code}">' in answer.text for code in codes)
 
     def test_the_page_runs_its_own_scripts_and_fetches_nothing(self) -> None:
         answer = call(read_docs.handler)

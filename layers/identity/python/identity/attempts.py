@@ -16,7 +16,7 @@ from pynamodb.exceptions import DeleteError, PutError
 from pynamodb.expressions.condition import Condition
 
 from identity.errors import SignInLockedError
-from identity.tables import AttemptsRecord, is_over
+from identity.tables import AttemptsRecord, is_over, lost_race
 from kernel import clock
 from kernel.tables import find
 from kernel.transactions import Transaction
@@ -27,7 +27,6 @@ MAXIMUM_SECONDS: Final = 900
 MEMORY: Final = timedelta(hours=12)
 
 _RACES: Final = 3
-_LOST = "ConditionalCheckFailedException"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class Attempt:
             else:
                 self.before.save(unchanged)
         except (DeleteError, PutError) as error:
-            if error.cause_response_code != _LOST:
+            if not lost_race(error):
                 raise
 
 
@@ -76,7 +75,7 @@ def begin(partition: str, known: AttemptsRecord | None) -> Attempt:
         try:
             record.save(_is_still(known))
         except PutError as error:
-            if error.cause_response_code != _LOST:
+            if not lost_race(error):
                 raise
             known = find(AttemptsRecord, partition, AttemptsRecord.SK)
         else:

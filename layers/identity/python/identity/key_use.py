@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pynamodb.exceptions import UpdateError
 
-from identity.tables import ApiKeyRecord
+from identity.tables import ApiKeyRecord, lost_race
 from kernel import clock
 from kernel.tables import GateRecord, kind_of
 from kernel.triggers import StreamRecord
@@ -51,5 +51,5 @@ def _mark(tenant_id: str, key_id: str, now: datetime) -> None:
             condition=ApiKeyRecord.pk.exists() & earlier,
         )
     except UpdateError as error:
-        if error.cause_response_code != "ConditionalCheckFailedException":
+        if not lost_race(error):
             raise

@@ -24,7 +24,7 @@ from identity.errors import (
 from identity.models.auth import RefreshSession, SessionTokens
 from identity.models.records import Session
 from identity.refresh_tokens import RefreshToken, same
-from identity.tables import MembershipRecord, SessionRecord, UserRecord, is_over
+from identity.tables import MembershipRecord, SessionRecord, UserRecord, is_over, lost_race
 from kernel import clock, tokens
 from kernel.pagination import Page
 from kernel.principals import Caller, Visitor
@@ -219,7 +219,7 @@ def _rotate(session: SessionRecord, presented: RefreshToken) -> RefreshToken | N
             condition=SessionRecord.token_hash == presented.secret_hash,
         )
     except UpdateError as error:
-        if error.cause_response_code != "ConditionalCheckFailedException":
+        if not lost_race(error):
             raise
         return None
     return successor

@@ -29,6 +29,7 @@ from pynamodb.attributes import (
     UnicodeSetAttribute,
     UTCDateTimeAttribute,
 )
+from pynamodb.exceptions import PynamoDBException
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
 from kernel.settings import resource_name
@@ -281,6 +282,11 @@ class StaffRecord(IdentityTable, discriminator="staff"):
     def partition(digest: str) -> str:
         """Return the partition of a member of staff, by the SHA-256 of the address."""
         return f"STAFF#{digest}"
+
+
+def lost_race(error: PynamoDBException) -> bool:
+    """Tell whether a write failed because its condition did not hold (any more)."""
+    return error.cause_response_code == "ConditionalCheckFailedException"
 
 
 def is_over(moment: datetime | None, now: datetime) -> bool:

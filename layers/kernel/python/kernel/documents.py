@@ -1,9 +1,11 @@
-"""The API's description, and a page that shows it without fetching anything from elsewhere."""
+"""The API's description, and pages that show it without fetching anything from elsewhere."""
 
 import base64
 import hashlib
+import json
 import re
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +15,10 @@ from aws_lambda_powertools.event_handler.openapi import swagger_ui
 OPENAPI_FILE: Final = "openapi.json"
 
 _CACHED: Final = {"Cache-Control": "public, max-age=300"}
+_STYLE: Final = (
+    "body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+    "td,th{padding:.3rem .8rem;text-align:left}tr:target{background:#ffe9a8}"
+)
 _SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -29,6 +35,24 @@ def page(function_file: str) -> Response[str]:
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
         "img-src data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
+    headers = _CACHED | {"Content-Security-Policy": policy}
+    return Response(200, "text/html; charset=utf-8", html, headers=dict(headers))
+
+
+def problems(function_file: str) -> Response[str]:
+    """Return a page of all error codes; a problem's `type` leads to its anchor."""
+    examples = json.loads(_document(function_file))["components"]["examples"]
+    rows = "".join(
+        f'<tr id="{escape(code)}"><td><code>{escape(code)}</code></td>'
+        f"<td>{example['value']['status']}</td><td>{escape(example['summary'])}</td></tr>"
+        for code, example in sorted(examples.items())
+    )
+    html = (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Mailroom: errors</title>'
+        f"<style>{_STYLE}</style><h1>Errors</h1><table>"
+        f"<tr><th>code</th><th>status</th><th>meaning</th></tr>{rows}</table></html>"
+    )
+    policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
     headers = _CACHED | {"Content-Security-Policy": policy}
     return Response(200, "text/html; charset=utf-8", html, headers=dict(headers))
 
