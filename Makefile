@@ -6,7 +6,7 @@ LAYERS := layers/kernel/python:layers/identity/python:layers/billing/python:laye
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 export PYTHONPATH := $(CURDIR):$(subst layers/,$(CURDIR)/layers/,$(LAYERS))
-export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20,22
 
 .PHONY: help up tour down test check synth deploy openapi bench tools python
 
@@ -32,7 +32,7 @@ synth: tools ## write cdk.out for the local stage
 	@python -m local.synth
 
 deploy: tools ## deploy a stage to AWS: make deploy STAGE=staging (needs credentials)
-	@cdk deploy --all --context stage=$(STAGE) --output .build/cloud-$(STAGE)
+	@python -m infra.deploy --stage $(STAGE)
 
 openapi: tools ## write the OpenAPI document
 	@python -m infra.openapi
