@@ -85,6 +85,19 @@ def chosen_method(session: Session, params: Json) -> StoredObject | None:
     return None
 
 
+def choose_method(
+    session: Session, intent: Json, params: Json, *, while_in: Collection[str]
+) -> None:
+    """Put the payment method that a request names into an intent that is still open."""
+    method = chosen_method(session, params)
+    if method is None:
+        return
+    payment_methods.refuse_unusable(method, intent["customer"])
+    intent["payment_method"] = method.body["id"]
+    if intent["status"] in while_in:
+        intent.update(status=REQUIRES_CONFIRMATION, next_action=None)
+
+
 def require_return_url(body: Json, params: Json) -> None:
     """Confirming needs a `return_url` unless no accepted method can redirect."""
     automatic = body["automatic_payment_methods"] or {}

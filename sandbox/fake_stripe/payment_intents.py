@@ -142,7 +142,7 @@ def confirm(session: Session, params: Json, *, payment_intent_id: str) -> Json:
         raise intents.refuse_status(intent, "confirm", "confirmed", OPEN)
     for name in FIELDS & set(params):
         intent[name] = params[name] or None
-    _choose_method(session, intent, params)
+    intents.choose_method(session, intent, params, while_in=OPEN)
     _proceed(session, stored, params)
     return intents.shown(session, intent)
 
@@ -263,17 +263,7 @@ def _assign(session: Session, stored: StoredObject, params: Json) -> None:
     for name in FIELDS & set(params):
         intent[name] = params[name] or None
     intent["metadata"] = metadata.merged(intent["metadata"], params.get("metadata"))
-    _choose_method(session, intent, params)
-
-
-def _choose_method(session: Session, intent: Json, params: Json) -> None:
-    method = intents.chosen_method(session, params)
-    if method is None:
-        return
-    payment_methods.refuse_unusable(method, intent["customer"])
-    intent["payment_method"] = method.body["id"]
-    if intent["status"] in OPEN:
-        intent.update(status=REQUIRES_CONFIRMATION, next_action=None)
+    intents.choose_method(session, intent, params, while_in=OPEN)
 
 
 def _proceed(session: Session, stored: StoredObject, params: Json) -> None:

@@ -74,7 +74,7 @@ def confirm(session: Session, params: Json, *, setup_intent_id: str) -> Json:
         )
     if intent["status"] not in CONFIRMABLE:
         raise intents.refuse_status(intent, "confirm", "confirmed", CONFIRMABLE)
-    _choose_method(session, intent, params)
+    intents.choose_method(session, intent, params, while_in=CONFIRMABLE)
     _proceed(session, stored, params)
     return intents.shown(session, intent)
 
@@ -133,17 +133,7 @@ def _assign(session: Session, stored: StoredObject, params: Json) -> None:
     if "description" in params:
         intent["description"] = params["description"]
     intent["metadata"] = metadata.merged(intent["metadata"], params.get("metadata"))
-    _choose_method(session, intent, params)
-
-
-def _choose_method(session: Session, intent: Json, params: Json) -> None:
-    method = intents.chosen_method(session, params)
-    if method is None:
-        return
-    payment_methods.refuse_unusable(method, intent["customer"])
-    intent["payment_method"] = method.body["id"]
-    if intent["status"] in CONFIRMABLE:
-        intent.update(status=REQUIRES_CONFIRMATION, next_action=None)
+    intents.choose_method(session, intent, params, while_in=CONFIRMABLE)
 
 
 def _proceed(session: Session, stored: StoredObject, params: Json) -> None:

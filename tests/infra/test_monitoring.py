@@ -104,6 +104,18 @@ def test_streams_webhooks_queues_and_flows_are_watched(staging: Assembly) -> Non
     assert len(failing) == len(machines)
 
 
+def test_whatever_billing_sounds_is_heard(staging: Assembly) -> None:
+    heard = {
+        item["MetricName"]
+        for alarm in alarms(staging)
+        if alarm.properties["Threshold"] == 0
+        for item in metrics_of(alarm)
+        if item.get("Namespace") == "Mailroom"
+    }
+    assert set(monitoring.MONEY_ALARMS) <= heard
+    assert "StripeDiscrepancy" in heard
+
+
 def test_an_alarm_takes_at_most_ten_metrics(staging: Assembly) -> None:
     for alarm in alarms(staging):
         assert len(metrics_of(alarm)) <= 10, alarm

@@ -7,13 +7,14 @@ context and severity tells the operators; dead letters have an alarm each.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, TypeVar, get_args
 
 from aws_cdk import App, Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 
+from billing import alarms as billing_alarms
 from infra.cdk.constructs.context_stack import ContextStack
 from infra.cdk.constructs.function import Function
 from infra.cdk.constructs.resources import arn
@@ -25,6 +26,8 @@ QUEUE_DEPTH: Final = 1_000
 ITERATOR_AGE_MILLISECONDS: Final = 60_000
 LEAST_INVOCATIONS: Final = 20
 """Below this many in five minutes one failure says nothing of the rate."""
+
+MONEY_ALARMS: Final = get_args(billing_alarms.Alarm)
 
 _FIVE_MINUTES: Final = Duration.minutes(5)
 _QUEUED: Final = frozenset({"subscriber", "consumer"})
@@ -67,6 +70,7 @@ class Monitoring(ContextStack):
             self._watch_webhooks(functions)
             self._watch_flows(context, machines)
         self._watch_mail()
+        self._watch_money()
         bus = f"{stage.name_of('events')}-dead"
         self._alarm(bus, _queue_metric(bus), 0, periods=1)
         self._add_dashboard(contexts)
@@ -151,6 +155,18 @@ class Monitoring(ContextStack):
                 period=Duration.hours(1),
             )
             self._alarm(f"mail-{name}", rate, limit, periods=1)
+
+    def _watch_money(self) -> None:
+        """Watch what billing sounds itself: somebody must look at each single one."""
+        for name in MONEY_ALARMS:
+            sounded = cloudwatch.Metric(
+                namespace="Mailroom",
+                metric_name=name,
+                dimensions_map={"service": "billing"},
+                statistic="Sum",
+                period=_FIVE_MINUTES,
+            )
+            self._alarm(f"billing-{name}", sounded, 0, periods=1)
 
     def _alarm(
         self,

@@ -236,6 +236,29 @@ class TestRefusals:
         with pytest.raises(UnauthenticatedError):
             admit_user(tenant_id)
 
+    @pytest.mark.parametrize(("conflicts", "admitted"), [(2, True), (3, False)])
+    def test_a_transaction_on_the_item_is_waited_out(
+        self, monkeypatch: pytest.MonkeyPatch, conflicts: int, admitted: bool
+    ) -> None:
+        real, sent = gate._client(), []
+
+        class Contended:
+            def update_item(self, **request: Any) -> Any:
+                sent.append(request)
+                if len(sent) <= conflicts:
+                    error = {"Error": {"Code": "TransactionConflictException"}}
+                    raise ClientError(error, "UpdateItem")
+                return real.update_item(**request)
+
+        tenant_id = make_tenant()
+        monkeypatch.setattr(gate, "_client", Contended)
+        if admitted:
+            assert admit_user(tenant_id).remaining == 99
+        else:
+            with pytest.raises(UnavailableError):
+                admit_user(tenant_id)
+        assert len(sent) == 3
+
     @pytest.mark.parametrize(
         ("fault", "expected"),
         [

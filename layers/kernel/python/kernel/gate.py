@@ -45,6 +45,8 @@ _THROTTLED: Final = frozenset(
 _WINDOW: Final = re.compile(r"^([tukhd])(\d+)(?:#.*)?$")
 _SECONDS: Final = {"t": 60, "u": 60, "k": 60, "h": 3_600, "d": 86_400}
 _GATHERED: Final = 8
+_CONFLICTS: Final = 3
+"""How often an update is sent while a transaction holds the item (a logout, a suspension)."""
 _MONTH_ATTEMPTS: Final = 3
 _REVOCATION_MEMORY_SECONDS: Final = 3_600
 
@@ -257,7 +259,7 @@ def _admit(
     else:
         conditions.append("attribute_exists(#status)")
     try:
-        response = _client().update_item(
+        response = _update(
             TableName=GateTable.Meta.table_name,
             Key=_key(tenant_id),
             UpdateExpression=f"ADD {', '.join(additions)} SET {', '.join(assigned)}",
@@ -347,6 +349,19 @@ def _forget_old_windows(tenant_id: str, item: Mapping[str, Any]) -> None:
         )
     except (ClientError, BotoCoreError):
         return
+
+
+def _update(**request: Any) -> dict[str, Any]:
+    """Send the update; one that met a transaction was surely not counted, so it is sent again."""
+    for _ in range(_CONFLICTS):
+        try:
+            answer: dict[str, Any] = _client().update_item(**request)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "TransactionConflictException":
+                raise
+        else:
+            return answer
+    raise UnavailableError("The account is being changed; repeat the request.")
 
 
 def _open_statuses(access: Access) -> frozenset[str]:
