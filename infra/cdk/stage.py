@@ -28,6 +28,7 @@ class Stage:
     requests_per_second: int = 500
     burst: int = 1_000
     webhook_concurrency: int = 20
+    public_calls_per_minute: int = 30
     domain: str | None = None
     certificate_arn: str | None = None
     api_id_on_the_emulator: str = "0a11b0c5"

@@ -153,6 +153,7 @@ class ContextStack(Stack):
             "MAILROOM_FUNCTION": f"{self.context}/{file}",
             "MAILROOM_TOKEN_KEY_GENERATION": str(self.stage.token_key_generation),
             "MAILROOM_TOKEN_ISSUER": self.stage.public_url,
+            "MAILROOM_PUBLIC_CALLS_PER_MINUTE": str(self.stage.public_calls_per_minute),
             "MAILROOM_TRUSTED_PROXIES": "1" if self.stage.edge else "0",
             "POWERTOOLS_SERVICE_NAME": self.context,
             "POWERTOOLS_METRICS_NAMESPACE": "Mailroom",
