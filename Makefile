@@ -23,7 +23,7 @@ down: ## end the local system and everything it started
 	@if [ -x .venv/bin/python ]; then python -m local.emulator stop; else echo "Nothing was running."; fi
 
 test: tools ## run all tests (they start an emulator of their own)
-	@python -m pytest -n auto --maxprocesses 4 --dist loadgroup -q $(ARGS)
+	@python -m pytest -q $(ARGS)
 
 check: tools ## lint, format, types, layering, dependencies, security, templates, flows
 	@python -m local.check

@@ -123,6 +123,7 @@ class Offline:
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "bench",
             "AWS_SECRET_ACCESS_KEY": "bench",  # nosec B105 - no account's
+            "AWS_LAMBDA_FUNCTION_NAME": "mailroom-local-identity-update_tenant",
             "POWERTOOLS_TRACE_DISABLED": "true",
             "MAILROOM_TOKEN_ISSUER": ISSUER,
         }
