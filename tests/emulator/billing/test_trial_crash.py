@@ -188,8 +188,9 @@ def test_killed_anywhere_it_ends_with_one_charge(
     for number, point in enumerate(undisturbed, start=1):
         story = Story(workshop, kill_after=number)
         story.play()
-        print(f"{number:3} killed after {story.points[number - 1]}")
+        print(f"{number:3} killed after {point}")
         assert story.kills == 1, f"not killed after {number} {point}"
+        assert story.points[number - 1] == point
         try:
             story.check()
         except AssertionError as error:
